@@ -31,6 +31,22 @@ locals {
         Resource = ["*"]
       }])
     } : {},
+    # AWSLambdaVPCAccessExecutionRole without its permissions for all logs of the account.
+    var.vpc == null ? {} : {
+      network = jsonencode([{
+        Effect = "Allow"
+        Action = [
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        # Lambda names the interfaces, and they do not exist yet.
+        Resource = ["*"]
+      }])
+    },
     local.live_permissions,
     local.spill_permissions,
   )
@@ -60,14 +76,6 @@ resource "aws_iam_role_policy" "proxy" {
   name   = each.key
   role   = aws_iam_role.proxy.name
   policy = "{\"Version\":\"2012-10-17\",\"Statement\":${each.value}}"
-}
-
-# Network interfaces. AWS's own policy, because these actions cannot be limited to the function.
-resource "aws_iam_role_policy_attachment" "vpc" {
-  count = var.vpc == null ? 0 : 1
-
-  role       = aws_iam_role.proxy.name
-  policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
 }
 
 resource "aws_lambda_function" "proxy" {
@@ -106,6 +114,6 @@ resource "aws_lambda_function" "proxy" {
     }
   }
 
-  # Lambda checks that the role may create network interfaces, and would create a log group that is kept for ever.
-  depends_on = [aws_cloudwatch_log_group.proxy, aws_iam_role_policy.proxy, aws_iam_role_policy_attachment.vpc]
+  # Lambda checks that the role may create network interfaces and send traces, and would create a log group that is kept for ever.
+  depends_on = [aws_cloudwatch_log_group.proxy, aws_iam_role_policy.proxy]
 }

@@ -41,7 +41,7 @@ output "spill_bucket" {
 }
 
 output "permissions" {
-  description = "All that the function may do in AWS: action and resource. With `vpc`, the network interfaces of AWSLambdaVPCAccessExecutionRole come on top."
+  description = "All that the function may do in AWS: action and resource."
   value = sort(flatten([
     for policy in local.permissions : [
       for statement in jsondecode(policy) : [

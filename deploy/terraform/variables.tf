@@ -3,7 +3,7 @@
 variable "name" {
   type        = string
   default     = "crossfade"
-  description = "Name of the function and of its target group, and the beginning of all other names. Use one name for each stage."
+  description = "Name of the function and of its target group, and the beginning of all other names. Use one name for each stage. It is fixed after the first apply: another name replaces the target group, which AWS does not delete while rules use it."
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,24}[a-z0-9])?$", var.name))

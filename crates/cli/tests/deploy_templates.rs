@@ -357,6 +357,16 @@ pub(crate) fn each_resource_of_a_feature_is_that_of_the_serverless_framework() {
     assert_eq!(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0], dashboard);
 }
 
+/// All that a function in a VPC needs (Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC").
+pub(crate) const NETWORK: [&str; 6] = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+];
+
 pub(crate) fn further_parameters_change_what_they_say() {
     let function = |given| plain_stack(given).resources()["Proxy"]["Properties"].take();
     assert_eq!(function(&[("ReservedConcurrency", "-1")])["ReservedConcurrentExecutions"], Value::Null);
@@ -364,12 +374,17 @@ pub(crate) fn further_parameters_change_what_they_say() {
     let private = [("SubnetIds", "subnet-1,subnet-2"), ("SecurityGroupIds", "sg-1")];
     let vpc = json!({ "SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"] });
     assert_eq!(function(&private)["VpcConfig"], vpc);
-    let role = plain_stack(&private).resources()["ProxyRole"]["Properties"].take();
-    assert!(role["ManagedPolicyArns"].to_string().contains("AWSLambdaVPCAccessExecutionRole"));
+    let wide = |stack: &Stack| {
+        // Lambda checks them when it creates the function, so they are those of the role that it depends on.
+        let later = stack.resources().values().filter(|it| it["Type"] == "AWS::IAM::Policy").count();
+        assert_eq!(later, 0);
+        stack.permissions().into_iter().filter(|line| line.ends_with(" *")).collect::<Vec<_>>()
+    };
+    assert_eq!(wide(&plain_stack(&private)), NETWORK.map(|action| format!("{action} *")));
+    assert_eq!(plain_stack(&private).resources()["ProxyRole"]["Properties"]["ManagedPolicyArns"], Value::Null);
     let traced = plain_stack(&[("Tracing", "Active")]);
     assert_eq!(traced.resources()["Proxy"]["Properties"]["TracingConfig"], json!({ "Mode": "Active" }));
-    let wide: Vec<String> = traced.permissions().into_iter().filter(|line| line.ends_with(" *")).collect();
-    assert_eq!(wide, ["xray:PutTelemetryRecords *", "xray:PutTraceSegments *"]);
+    assert_eq!(wide(&traced), ["xray:PutTelemetryRecords *", "xray:PutTraceSegments *"]);
     let topics = plain_stack(&[("Monitoring", "on"), ("AlarmActions", "arn:a,arn:b")]);
     let alarm = topics.resources()["ThrottlesAlarm"]["Properties"].take();
     assert_eq!((&alarm["AlarmActions"], &alarm["OKActions"]), (&json!(["arn:a", "arn:b"]), &json!(["arn:a", "arn:b"])));

@@ -126,6 +126,8 @@ pub(crate) fn the_function_is_the_binary_on_amazon_linux_2023() {
         "aws_lb_target_group",
         "aws_lb_target_group_attachment",
     ];
+    let region = &planned()["configuration"]["provider_config"]["aws"]["expressions"]["region"];
+    assert_eq!(region["references"], json!(["var.listener_arn"]));
     let module = &planned()["planned_values"]["root_module"]["child_modules"][0];
     for resource in module["resources"].as_array().unwrap() {
         assert!(known.contains(&resource["type"].as_str().unwrap()), "{}", resource["address"]);

@@ -5,16 +5,18 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 
 import { Crossfade } from '../lib/crossfade';
 
-const app = new App();
-const stack = new Stack(app, 'crossfade', {
-  description: 'Crossfade, the reverse proxy of a migration',
-  env: { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION },
-});
-
 const listenerArn = process.env.ALB_LISTENER_ARN;
 if (!listenerArn) {
   throw new Error('set ALB_LISTENER_ARN to the ARN of the listener: EC2 console, Load balancers, Listeners');
 }
+// arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:listener/…
+const [, , , region, account] = listenerArn.split(':');
+
+const app = new App();
+const stack = new Stack(app, 'crossfade', {
+  description: 'Crossfade, the reverse proxy of a migration',
+  env: { account, region },
+});
 
 const crossfade = new Crossfade(stack, 'Crossfade', {
   listenerArn,

@@ -112,7 +112,21 @@ export class Crossfade extends Construct {
       }),
     );
     if (props.vpc) {
-      role.addManagedPolicy(iam.ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaVPCAccessExecutionRole'));
+      // AWSLambdaVPCAccessExecutionRole without its permissions for all logs of the account.
+      role.addToPolicy(
+        new iam.PolicyStatement({
+          actions: [
+            'ec2:AssignPrivateIpAddresses',
+            'ec2:CreateNetworkInterface',
+            'ec2:DeleteNetworkInterface',
+            'ec2:DescribeNetworkInterfaces',
+            'ec2:DescribeSubnets',
+            'ec2:UnassignPrivateIpAddresses',
+          ],
+          // Lambda names the interfaces, and they do not exist yet.
+          resources: ['*'],
+        }),
+      );
     }
     const reserved = props.reservedConcurrency ?? 50;
     this.function = new lambda.Function(this, 'Function', {

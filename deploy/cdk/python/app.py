@@ -8,21 +8,24 @@ from aws_cdk import aws_lambda as lambda_
 
 from crossfade_cdk import Crossfade, Header, Query, Rule
 
+listener_arn = os.environ.get("ALB_LISTENER_ARN")
+if not listener_arn:
+    sys.exit("set ALB_LISTENER_ARN to the ARN of the listener: EC2 console, Load balancers, Listeners")
+# arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:listener/…
+region, account = listener_arn.split(":")[3:5]
+
 app = App()
 stack = Stack(
     app,
     "crossfade",
     description="Crossfade, the reverse proxy of a migration",
-    env=Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+    env=Environment(account=account, region=region),
 )
-
-if not os.environ.get("ALB_LISTENER_ARN"):
-    sys.exit("set ALB_LISTENER_ARN to the ARN of the listener: EC2 console, Load balancers, Listeners")
 
 crossfade = Crossfade(
     stack,
     "Crossfade",
-    listener_arn=os.environ["ALB_LISTENER_ARN"],
+    listener_arn=listener_arn,
     # Created by `crossfade package --output bootstrap.zip`.
     code=lambda_.Code.from_asset("bootstrap.zip"),
     # All requests go to this back end. Leave it out if the package has a configuration.

@@ -163,6 +163,23 @@ run "large_responses_and_tracing" {
   }
 }
 
+run "network_interfaces_in_a_vpc" {
+  variables {
+    vpc = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+  }
+  assert {
+    condition = setsubtract(output.permissions, run.the_log_and_nothing_else.permissions) == toset([
+      "ec2:AssignPrivateIpAddresses *",
+      "ec2:CreateNetworkInterface *",
+      "ec2:DeleteNetworkInterface *",
+      "ec2:DescribeNetworkInterfaces *",
+      "ec2:DescribeSubnets *",
+      "ec2:UnassignPrivateIpAddresses *",
+    ])
+    error_message = jsonencode(output.permissions)
+  }
+}
+
 run "more_than_five_values" {
   command = plan
   variables {

@@ -89,8 +89,17 @@ class Crossfade(Construct):
             )
         )
         if vpc is not None:
-            managed = "service-role/AWSLambdaVPCAccessExecutionRole"
-            role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name(managed))
+            # AWSLambdaVPCAccessExecutionRole without its permissions for all logs of the account.
+            actions = [
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSubnets",
+                "ec2:UnassignPrivateIpAddresses",
+            ]
+            # Lambda names the interfaces, and they do not exist yet.
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
         variables = dict(environment or {})
         if backend is not None:
             variables["CROSSFADE_BACKEND"] = backend

@@ -22,14 +22,9 @@ variable "backend" {
   description = "All requests go to this back end, such as https://legacy.example.com. Leave it out if the package has a configuration."
 }
 
-variable "region" {
-  type        = string
-  default     = "eu-west-1"
-  description = "Region of the load balancer"
-}
-
 provider "aws" {
-  region = var.region
+  # That of the listener.
+  region = split(":", var.listener_arn)[3]
 }
 
 module "crossfade" {
