@@ -224,7 +224,57 @@ fn a_line_stands_for_its_weight_and_copies_are_those_of_the_log() {
     assert!((545.0..745.0).contains(&bytes), "{bytes}");
 }
 
-/// With cold starts, health checks and shadow requests in them.
+/// Copies for which nothing was sent have a line, but no time and no transfer.
+#[test]
+fn lost_copies_that_were_not_sent_have_only_their_lines() {
+    let compared = |number: u64, verdict: &Value| {
+        let mut record = json!({ "version": 2, "time": "2026-11-24T10:00:00Z", "against": "mirror", "request_id": format!("{number:036}"),
+            "route": "orders", "method": "GET", "endpoint": "/", "primary": { "backend": "legacy", "status": 200, "ms": 90.0 } });
+        record.as_object_mut().unwrap().extend(verdict.as_object().unwrap().clone());
+        record.to_string().replacen('{', "{\"type\":\"compare\",", 1) + "\n"
+    };
+    let sent = json!({ "verdict": "match", "mirror": { "backend": "modern", "status": 200, "ms": 50.0 } });
+    let lost = |reason: &str| json!({ "verdict": "lost", "reason": reason, "mirror": { "backend": "modern" } });
+    let all = [sent, lost("open"), lost("disconnected"), lost("http_request_error"), lost("budget")];
+    let lines: String = (0..).zip(&all).map(|(number, verdict)| compared(number, verdict)).collect();
+    let document = json_of(&(log() + &lines), &["-"]);
+    let requests = document["requests_per_month"].as_f64().unwrap();
+    is(&item(&document, "Shadow requests")["quantity"], requests * 2.0 / 10_692.0 * 0.05 * 0.125);
+    is(&item(&document, "Comparison log")["quantity"], requests / 10_692.0 * lines.len() as f64 / 1e9);
+    assert_eq!(document["log"]["lines"]["comparison_lines"], 5);
+}
+
+/// Whatever their names and members are, the bytes of lines are those of the log; metrics are not added twice.
+#[test]
+fn lines_count_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path());
+    let named = |number: u64, more: &str| {
+        format!(
+            "{{\"type\":\"access\",\"version\":3,\"time\":\"2026-11-24T1{number}:00:00.000Z\",\"faas.invocation_id\":\"{number:036}\",\
+             \"crossfade.route\":\"orders\",\"url.path\":\"/\\\"_aws\\\":\",\"http.server.request.duration\":0.0592{more}}}\n"
+        )
+    };
+    let metrics = r#","timestamp":"2026-11-24T10:00:00Z","level":"INFO","_aws":{"Timestamp":1,"CloudWatchMetrics":[]}"#;
+    let untimed = "{\"type\":\"access\",\"version\":3,\"request_id\":\"a\"}\n";
+    for (more, added) in [("", 345.0), (metrics, 0.0)] {
+        let log: String = (0..4).map(|number| named(number, more)).collect();
+        let exported: String =
+            log.lines().map(|line| format!("{{\"timestamp\":1,\"message\":{}}}\n", json!(line))).collect();
+        for text in [&log, &exported] {
+            let document = json_of(text, &["-", "--config", file.to_str().unwrap()]);
+            is(&document["log"]["seconds"], 3.0 * 3_600.0);
+            let requests = document["requests_per_month"].as_f64().unwrap();
+            let line = log.len() as f64 / 4.0 + added;
+            is(&item(&document, "Access log")["quantity"], requests * line / 1e9);
+        }
+    }
+    // A line without a time is a request, but none of 1970.
+    let log: String = (0..4).map(|number| named(number, "")).collect();
+    is(&json_of(&(log + untimed), &["-"])["log"]["seconds"], 3.0 * 3_600.0);
+}
+
+/// With cold starts and shadow requests in them, and without health checks: 108 of 1 ms, which are a constant of each month.
 #[test]
 fn reports_of_lambda_say_what_was_billed() {
     let report = |number: u64| {
@@ -236,10 +286,15 @@ fn reports_of_lambda_say_what_was_billed() {
     };
     let log = log() + &(0..10_800).map(report).collect::<String>();
     let document = json_of(&log, &["-"]);
-    let invocations = 10_800.0 * 2_628_000.0 / 21_596.0;
-    is(&item(&document, "Lambda requests")["quantity"], invocations);
-    is(&item(&document, "Lambda duration")["quantity"], invocations * 0.07 * 0.25);
-    for name in ["Cold starts", "Health checks", "Shadow requests"] {
+    let requests = 10_692.0 * 2_628_000.0 / 21_596.0;
+    is(&item(&document, "Lambda requests")["quantity"], requests);
+    let billed = (10_800.0 * 70.0 - 108.0) / 10_692.0;
+    is(&item(&document, "Lambda duration")["quantity"], requests * billed / 1e3 * 0.25);
+    is(&item(&document, "Health checks")["quantity"], 87_600.0);
+    let more = json_of(&log, &["-", "--requests", "1B", "--health-check", "10s"]);
+    is(&item(&more, "Lambda requests")["quantity"], 1e9);
+    is(&item(&more, "Health checks")["quantity"], 262_800.0);
+    for name in ["Cold starts", "Shadow requests"] {
         assert!(item(&document, name).is_null(), "{name}");
     }
     assert_eq!(
@@ -250,7 +305,9 @@ fn reports_of_lambda_say_what_was_billed() {
     let reports: String = (0..100).map(report).collect();
     let found = refused(&reports, &["-"]);
     assert!(found.contains("no access line") && found.contains("--span 24h"), "{found}");
-    is(&json_of(&reports, &["-", "--span", "1h"])["requests_per_month"], 73_000.0);
+    let alone = json_of(&reports, &["-", "--span", "1h"]);
+    is(&alone["requests_per_month"], 73_000.0);
+    assert!(item(&alone, "Health checks").is_null(), "they are among the reports");
 }
 
 #[test]
@@ -297,7 +354,7 @@ fn what_is_missing_or_wrong_is_named() {
         (&["--requests", "NaN", "--duration", "60ms"], "such as `10M/month`"),
         (&["--requests", "1e19", "--duration", "60ms"], "more than 1e18"),
         (&["--requests", "1", "--duration", "60"], "with its unit"),
-        (&["--requests", "1", "--duration", "20min"], "at most 15 minutes"),
+        (&["--requests", "1", "--duration", "31min"], "at most 30 minutes"),
         (&["--requests", "1", "--duration", "1s", "--mirror", "120%"], "from 0% to 100%"),
         (&["--requests", "1", "--duration", "1s", "--region", "mars-1"], "us-east-1, eu-west-1, eu-central-1"),
         (&["--requests", "1", "--duration", "1s", "--front", "nlb"], "expected one of alb, rest-api"),
@@ -316,6 +373,7 @@ fn what_is_missing_or_wrong_is_named() {
         (&check, "neither access lines"),
         ("{\"type\":\"access\",\"version\":3,", "records cannot be read, the first at standard input:1"),
         (&one, "all its requests are of one moment"),
+        ("{\"type\":\"access\",\"version\":3,\"request_id\":\"a\"}", "its access lines have no `time`"),
     ] {
         let found = refused(log, &["-"]);
         assert!(found.contains(expected), "{log}: {found}");

@@ -317,9 +317,47 @@ fn deploy_files_are_written_once_and_never_over_others() {
     let folder = TempDir::new().unwrap();
     let elsewhere = crossfade(&folder, &["init", "--deploy", "sam", "--output", "infra"]);
     assert!(elsewhere.status.success() && folder.path().join("infra/template.yml").exists(), "{elsewhere:?}");
-    for arguments in [&["--deploy", "sam", "--output", "-"][..], &["--deploy", "sam", "--legacy", "https://a.example"]]
-    {
-        let output = crossfade(&folder, &[&["init"], arguments].concat());
+    fs::remove_file(folder.path().join("infra/template.yml")).unwrap();
+    let one = crossfade(&folder, &["init", "--deploy", "sam", "--output", "infra"]);
+    assert!(String::from_utf8_lossy(&one.stderr).contains("wrote 1 file to `infra`"), "{one:?}");
+    for arguments in [
+        &["--output", "-"][..],
+        &["--legacy", "https://a.example"],
+        &["--lenient"],
+        &["--stage", "prod"],
+        &["--region", "eu-west-1"],
+        &["--opt", "a=b"],
+        &["--param", "a=b"],
+    ] {
+        let arguments = [&["--deploy", "sam"], arguments].concat();
+        let output = crossfade(&folder, &[&["init"], &arguments[..]].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    }
+}
+
+/// Folders, files and links that are in the way are found before anything is written.
+#[test]
+fn deploy_files_do_not_go_where_something_else_is() {
+    let folder = TempDir::new().unwrap();
+    let own = folder.path().join("deploy/serverless");
+    let live = own.join("live");
+    let refused = |arguments: &[&str], expected: &str| {
+        let output = crossfade(&folder, &[&["init", "--deploy", "serverless"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{said}");
+        assert!(!own.join("README.md").exists(), "{said}");
+    };
+    fs::create_dir_all(own.join("spill.yml")).unwrap();
+    refused(&[], "spill.yml` is a folder");
+    refused(&["--force"], "spill.yml` is a folder");
+    fs::remove_dir(own.join("spill.yml")).unwrap();
+    fs::write(&live, "mine").unwrap();
+    refused(&["--force"], "live` is a file");
+    fs::remove_file(&live).unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), own.join("spill.yml")).unwrap();
+        refused(&[], "spill.yml` already exists");
+        assert!(!folder.path().join("elsewhere").exists());
     }
 }

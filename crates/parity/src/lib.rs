@@ -72,7 +72,7 @@ pub use gate::{ConditionResult, Gate, GateError};
 pub use guard::{Decision, Judged, Step};
 pub use judge::judge;
 pub use latency::{Histogram, Percentile};
-pub use lines::{Logged, RecordFinder, Skipped, Unreadable};
+pub use lines::{Logged, Part, RecordFinder, Skipped, Unreadable};
 pub use proportion::{share, wilson};
 pub use reason::{Place, Reason};
 pub use tally::Tally;

@@ -45,6 +45,8 @@ const MESSAGES: [&[u8]; 11] = [
 ];
 /// The type of an event that contains a line of the log, if that is its first member.
 const EVENT: &[u8] = b"function";
+/// The beginning of the types of Lambda's own events.
+const PLATFORM: &str = "platform.";
 
 /// The records that a log is searched for: those of one type, or of several.
 pub trait Logged: Sized {
@@ -98,6 +100,16 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+/// A part of a log.
+#[derive(Debug)]
+pub enum Part<'b, R> {
+    /// A record, and the object that it was read from, as it was written first: without the escapes of an export.
+    Record(R, &'b [u8]),
+    /// Text between records, in pieces. Records that cannot be read are no part of it, nor are other objects that begin with a
+    /// `type`, except Lambda's `platform` events: clients choose texts in them.
+    Text(&'b [u8]),
+}
+
 /// Finds the records that are sought in the bytes of one log and ignores everything else.
 ///
 /// The bytes may be split anywhere; the result is the same. Memory is limited to a few MiB, however long the log and
@@ -147,8 +159,8 @@ enum Broken {
 }
 
 /// The outcome of examining a place, with the offset at which the search goes on.
-enum Look<R> {
-    Found(Box<R>, usize),
+enum Look<'b, R> {
+    Found(Box<R>, Cow<'b, [u8]>, usize),
     /// A record for this reason not.
     Unreadable(String, usize),
     /// Something else.
@@ -183,6 +195,15 @@ impl<R: Logged> RecordFinder<R> {
     /// Takes the next bytes of the log and calls `each` for every complete record. A record is reported by a later
     /// call, or by [`finish`](RecordFinder::finish), if the decision depends on the bytes that follow it.
     pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(R)) {
+        self.push_parts(bytes, |part| {
+            if let Part::Record(record, _) = part {
+                each(record);
+            }
+        });
+    }
+
+    /// Like [`push`](RecordFinder::push), with the text between records.
+    pub fn push_parts(&mut self, bytes: &[u8], mut each: impl FnMut(Part<'_, R>)) {
         for piece in bytes.chunks(CHUNK) {
             self.bytes.extend_from_slice(piece);
             if self.bytes.len() >= self.enough {
@@ -193,19 +214,29 @@ impl<R: Logged> RecordFinder<R> {
     }
 
     /// Ends the log: calls `each` for the remaining records and returns the unreadable ones.
-    pub fn finish(mut self, mut each: impl FnMut(R)) -> Skipped {
+    pub fn finish(self, mut each: impl FnMut(R)) -> Skipped {
+        self.finish_parts(|part| {
+            if let Part::Record(record, _) = part {
+                each(record);
+            }
+        })
+    }
+
+    /// Like [`finish`](RecordFinder::finish), with the text between records.
+    pub fn finish_parts(mut self, mut each: impl FnMut(Part<'_, R>)) -> Skipped {
         self.ended = true;
         self.scan(&mut each);
+        each(Part::Text(self.bytes.get(self.done..).unwrap_or_default()));
         self.skipped
     }
 
     /// Searches as far as possible without more bytes.
-    fn scan(&mut self, each: &mut impl FnMut(R)) {
+    fn scan(&mut self, each: &mut impl FnMut(Part<'_, R>)) {
         loop {
             let rest = self.bytes.get(self.done..).unwrap_or_default();
             let Some(at) = self.word.find(rest).map(|at| self.done + at) else {
                 // The word and the text before it may have begun here.
-                self.advance(self.bytes.len().saturating_sub(LOOK_AROUND).max(self.done));
+                self.pass(self.bytes.len().saturating_sub(LOOK_AROUND).max(self.done), each);
                 self.enough = 0;
                 return;
             };
@@ -215,18 +246,25 @@ impl<R: Logged> RecordFinder<R> {
                 return;
             }
             let Some(candidate) = candidate(&self.bytes, at) else {
-                self.advance(at + 1);
+                self.pass(at + 1, each);
                 continue;
             };
-            let begin = candidate.begin;
+            let (begin, is_text) = (candidate.begin, candidate.is_text());
             match look(&self.bytes, &candidate, self.ended) {
-                Look::Passed(end) => self.advance(end.max(at + 1)),
-                Look::Found(record, end) => {
-                    each(*record);
+                Look::Passed(end) if is_text => self.pass(end.max(at + 1), each),
+                Look::Passed(end) => {
+                    self.pass(begin, each);
+                    self.advance(end.max(at + 1));
+                }
+                Look::Found(record, object, end) => {
+                    each(Part::Text(self.bytes.get(self.done..begin).unwrap_or_default()));
+                    each(Part::Record(*record, &object));
+                    drop(object);
                     self.advance(end.max(at + 1));
                 }
                 Look::Unreadable(reason, end) => {
                     self.skip(begin, reason);
+                    self.pass(begin, each);
                     self.advance(end.max(at + 1));
                 }
                 Look::More => {
@@ -247,6 +285,15 @@ impl<R: Logged> RecordFinder<R> {
         self.skipped.first.get_or_insert(Unreadable { line, reason });
     }
 
+    /// Advances over text.
+    fn pass(&mut self, to: usize, each: &mut impl FnMut(Part<'_, R>)) {
+        // What was passed before may be part of an object.
+        if let Some(text) = self.bytes.get(self.done..to) {
+            each(Part::Text(text));
+            self.advance(to);
+        }
+    }
+
     fn advance(&mut self, to: usize) {
         let passed = self.bytes.get(self.done..to).unwrap_or_default();
         self.lines = self.lines.saturating_add(newlines(passed));
@@ -265,7 +312,7 @@ impl<R: Logged> RecordFinder<R> {
 }
 
 /// Reads the object of a candidate. The search goes on behind it.
-fn look<R: Logged>(bytes: &[u8], candidate: &Candidate<'_>, ended: bool) -> Look<R> {
+fn look<'b, R: Logged>(bytes: &'b [u8], candidate: &Candidate<'_>, ended: bool) -> Look<'b, R> {
     let Candidate { begin, wrapping, kind } = *candidate;
     let newest = R::newest(kind);
     // Nobody asked for objects of other types.
@@ -296,7 +343,7 @@ fn look<R: Logged>(bytes: &[u8], candidate: &Candidate<'_>, ended: bool) -> Look
         (Some(version), _) if !(1..=newest).contains(&version) => {
             Look::Unreadable(format!("format version {version}, only versions up to {newest} are supported"), end)
         }
-        (_, Ok(record)) => Look::Found(Box::new(record), end),
+        (_, Ok(record)) => Look::Found(Box::new(record), object, end),
         (_, Err(error)) => Look::Unreadable(error.to_string(), end),
     }
 }
@@ -328,6 +375,13 @@ fn candidate(bytes: &[u8], at: usize) -> Option<Candidate<'_>> {
     let begin = before.text(b"{").map(|()| before.0.len());
     let wrapping = begin.and_then(|_| before.ends_where_a_record_begins(quote).then_some(quote));
     Some(Candidate { begin: begin.unwrap_or(found_by), wrapping, kind: str::from_utf8(kind).ok()? })
+}
+
+impl Candidate<'_> {
+    /// Returns whether it is text between records, as far as it is none itself.
+    fn is_text(&self) -> bool {
+        self.wrapping.is_none() || self.kind.as_bytes() == EVENT || self.kind.starts_with(PLATFORM)
+    }
 }
 
 impl Wrapping {

@@ -287,6 +287,8 @@ impl Inputs<'_> {
                 "the time that the log covers is unknown: {}\n  hint: `--span 24h` if it is of a day, or `--requests 10M/month`",
                 if log.counts().access_lines == 0 {
                     "it has no access line"
+                } else if log.span().is_none() {
+                    "its access lines have no `time`"
                 } else {
                     "all its requests are of one moment"
                 }
@@ -323,14 +325,7 @@ impl Inputs<'_> {
         let (options, log) = (self.options, self.log);
         let billed = log.and_then(Measurement::billed);
         // An option about the time is about a month that differs from the log's.
-        let times = [
-            options.duration,
-            options.mirror,
-            options.mirror_duration,
-            options.cold_starts,
-            options.init,
-            options.health_check,
-        ];
+        let times = [options.duration, options.mirror, options.mirror_duration, options.cold_starts, options.init];
         let is_measured = times.iter().all(Option::is_none);
         let measured = billed.map(|(_, measured)| measured).filter(|_| is_measured);
         let duration = log.and_then(|log| log.duration_ms().or_else(|| Some(log.billed()?.1.billed_ms)));
@@ -381,7 +376,11 @@ impl Inputs<'_> {
         );
         let init = found.map(|(_, init)| init.unwrap_or_default());
         usage.init_ms = self.value(options.init.map(f64::ceil), init, usage.init_ms, "a start takes 20 ms", "--init");
-        if usage.front == Front::Alb && usage.measured.is_none() {
+        // Without access lines, the reports of health checks cannot be told from others.
+        let is_contained = usage.measured.is_some() && self.log.is_some_and(|log| log.counts().access_lines == 0);
+        if is_contained && options.health_check.is_none() {
+            usage.health_check_seconds = None;
+        } else if usage.front == Front::Alb {
             let ms = self.value(options.health_check, None, 30e3, "a health check every 30 s", "--health-check");
             usage.health_check_seconds = Some(ms / 1e3).filter(|seconds| *seconds > 0.0);
         }
@@ -393,7 +392,7 @@ impl Inputs<'_> {
         let found = self.log.and_then(Measurement::copies);
         usage.copies = match (options.mirror, found, self.log, table.map(mirrored)) {
             (Some(share), ..) => share,
-            (None, Some((copies, ..)), ..) => copies,
+            (None, Some(found), ..) => found.share,
             (None, None, Some(log), _) if log.counts().access_lines > 0 => 0.0,
             (None, None, _, Some((share, names))) => {
                 if !names.is_empty() {
@@ -408,11 +407,14 @@ impl Inputs<'_> {
             (None, None, _, None) => 0.0,
         };
         if usage.copies > 0.0 {
-            let ms = found.and_then(|(_, ms, _)| ms);
+            let ms = found.and_then(|found| found.ms);
             let name = format!("a shadow request takes {}, as a request does", milliseconds(usage.duration_ms));
             usage.copy_ms =
                 self.value(options.mirror_duration.map(f64::ceil), ms, usage.duration_ms, name, "--mirror-duration");
-            usage.comparison_line = found.map_or(usage.comparison_line, |(.., line)| line);
+        }
+        if let Some(found) = found {
+            usage.comparison_line = found.line;
+            usage.comparisons = Some(found.lines).filter(|_| options.mirror.is_none());
         }
     }
 
@@ -475,8 +477,8 @@ impl Inputs<'_> {
             "--access-log",
         );
         usage.access_line = found.map_or(usage.access_line, |(_, bytes)| bytes);
-        // A log is measured without them.
-        if usage.metrics > 0.0 {
+        // Those of a log may be in it.
+        if usage.metrics > 0.0 && !self.log.is_some_and(Measurement::has_metrics) {
             usage.access_line += METRICS_OF_A_LINE;
         }
         if self.options.no_lambda_lines {

@@ -42,7 +42,7 @@ pub(super) struct Options {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write the files with which this tool deploys the function behind a listener, instead of a configuration
-    #[arg(long, value_name = "TOOL", conflicts_with_all = ["nginx", "refactor_spaces", "serverless", "template", "describe_rules", "terraform", "legacy", "modern"])]
+    #[arg(long, value_name = "TOOL", conflicts_with_all = ["nginx", "refactor_spaces", "serverless", "template", "describe_rules", "terraform", "legacy", "modern", "lenient", "stage", "region", "options", "parameters"])]
     deploy: Option<deploy::Tool>,
     /// Import the servers and locations of this NGINX configuration, and list what cannot be imported
     #[arg(long, value_name = "FILE", conflicts_with_all = ["serverless", "template", "describe_rules", "terraform", "modern"])]

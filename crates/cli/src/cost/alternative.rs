@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::estimate::{ADDRESS_GB, Estimate, Item, load_balancer, sum};
-use super::usage::{Architecture, Front, Usage};
+use super::usage::{Architecture, Front, Network, Usage};
 use crate::prices::{self, HOURS, Price};
 
 /// Instances, in two zones.
@@ -26,7 +26,7 @@ pub(crate) struct Alternative {
     pub(crate) break_even: BreakEven,
 }
 
-/// The number of requests per month up to which Crossfade is cheaper, all else being equal.
+/// The numbers of requests per month at which Crossfade is cheaper, all else being equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "is", content = "requests_per_month")]
 pub(crate) enum BreakEven {
@@ -34,6 +34,10 @@ pub(crate) enum BreakEven {
     Never,
     /// Crossfade costs less below this number.
     At(f64),
+    /// Crossfade costs less from this number on.
+    Above(f64),
+    /// Crossfade costs less from the first number to the second.
+    Between(f64, f64),
     /// Crossfade costs less at any number.
     Always,
 }
@@ -111,32 +115,45 @@ fn items(usage: &Usage, host: Host, size: Size) -> Vec<Item> {
         items.push(item("Access log", &prices::LOG_INGESTION, usage.requests * NGINX_LINE / 1e9, "GB"));
     }
     items.push(load_balancer(usage, ADDRESS_GB));
+    // With public addresses there is another way to the back ends.
+    if usage.network == Network::Nat && !is_usual {
+        items.push(item("NAT gateway, data", &prices::NAT_DATA, usage.processed_bytes() / 1e9, "GB"));
+    }
     if usage.front != Front::Alb {
         items.push(item("Load balancer, hours", &prices::ALB_HOUR, HOURS, "hours"));
     }
     items
 }
 
-/// The first number of requests at which Crossfade costs more, found by doubling and then by halving.
+/// The number of requests at which Crossfade becomes dearer, or first cheaper and then perhaps dearer.
 fn break_even(usage: &Usage, other: impl Fn(&Usage) -> f64) -> BreakEven {
     let is_dearer = |requests: f64| {
         let usage = usage.with_requests(requests);
         Estimate::of(&usage).usd > other(&usage)
     };
-    if is_dearer(0.0) {
-        return BreakEven::Never;
+    if !is_dearer(0.0) {
+        return first(0.0, is_dearer).map_or(BreakEven::Always, BreakEven::At);
     }
-    let (mut low, mut high) = (0.0, 1_000.0);
-    while !is_dearer(high) {
+    let Some(cheaper) = first(0.0, |requests| !is_dearer(requests)) else { return BreakEven::Never };
+    match first(cheaper, is_dearer) {
+        Some(dearer) => BreakEven::Between(cheaper, dearer),
+        None => BreakEven::Above(cheaper),
+    }
+}
+
+/// The first number above `low` for which this is true, found by doubling and then by halving.
+fn first(mut low: f64, is_it: impl Fn(f64) -> bool) -> Option<f64> {
+    let mut high = (2.0 * low).max(1_000.0);
+    while !is_it(high) {
         if high > MOST {
-            return BreakEven::Always;
+            return None;
         }
         low = high;
         high *= 2.0;
     }
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
-        if is_dearer(middle) { high = middle } else { low = middle }
+        if is_it(middle) { high = middle } else { low = middle }
     }
-    BreakEven::At(high)
+    Some(high)
 }

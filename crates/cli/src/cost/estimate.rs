@@ -148,18 +148,18 @@ fn lambda(usage: &Usage) -> Vec<Item> {
         time.item("Lambda duration", invocations * usage.gb_seconds(usage.billed_ms()), "GB-s"),
     ];
     if usage.measured.is_some() {
-        let contains = "measured, with cold starts, shadow requests and health checks";
-        return items.into_iter().map(|item| item.because(contains)).collect();
+        items = items.into_iter().map(|item| item.because("measured, with cold starts and shadow requests")).collect();
+    } else {
+        let cold = usage.requests * usage.cold_starts * usage.gb_seconds(usage.init_ms);
+        items.push(time.item("Cold starts", cold, "GB-s"));
     }
-    let cold = usage.requests * usage.cold_starts * usage.gb_seconds(usage.init_ms);
-    items.push(time.item("Cold starts", cold, "GB-s"));
     let checks = usage.health_checks();
     if checks > 0.0 {
         // Each is a request of 1 ms.
         let usd = requests.add(checks) + time.add(checks * usage.gb_seconds(1.0));
         items.push(Item::at("Health checks", usage.region, &prices::LAMBDA_REQUESTS, checks, "", usd));
     }
-    if usage.copies > 0.0 {
+    if usage.copies > 0.0 && usage.measured.is_none() {
         let copies = usage.requests * usage.copies * usage.gb_seconds(usage.copy_ms);
         items.push(time.item("Shadow requests", copies, "GB-s").because("time after the response"));
     }
@@ -275,7 +275,7 @@ fn logs(usage: &Usage) -> Vec<Item> {
     let all = [
         ("Access log", usage.requests * usage.logged * usage.access_line),
         ("Lambda's log lines", (usage.invocations() + usage.health_checks()) * usage.lambda_lines),
-        ("Comparison log", usage.requests * usage.copies * usage.comparison_line),
+        ("Comparison log", usage.requests * usage.comparisons.unwrap_or(usage.copies) * usage.comparison_line),
     ];
     let items = all.into_iter().filter(|(_, bytes)| *bytes > 0.0);
     items.map(|(name, bytes)| ingested.item(name, bytes / 1e9, "GB")).collect()

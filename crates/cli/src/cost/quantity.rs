@@ -1,14 +1,12 @@
 //! Quantities as people write them in options: `10M/month`, `2.5k/s`, `60ms`, `5%`, `20KB`. A unit is never guessed.
 
-use super::usage::{MAX_REQUESTS, SECONDS};
+use super::usage::{MAX_INVOCATION, MAX_REQUESTS, SECONDS};
 
 const RATE: &str = "expected requests with a time, such as `10M/month`, `2.5k/s`, `300/min` or `1e6/day`";
 const DURATION: &str = "expected a time with its unit, such as `60ms` or `1.2s`";
 const SHARE: &str = "expected a share from 0% to 100%, such as `5%`";
 const BYTES: &str = "expected a size with its unit, such as `800B`, `20KB` or `1.5MB`";
 
-/// The longest time of an invocation, in milliseconds.
-const MAX_DURATION: f64 = 900_000.0;
 /// The largest size of a request or a response, in bytes: 1 TB.
 const MAX_BYTES: f64 = 1e12;
 
@@ -50,10 +48,10 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
 /// Milliseconds of an invocation.
 pub(crate) fn duration(text: &str) -> Result<f64, String> {
     let milliseconds = milliseconds(text)?;
-    if milliseconds <= MAX_DURATION {
+    if milliseconds <= MAX_INVOCATION {
         Ok(milliseconds)
     } else {
-        Err("an invocation takes at most 15 minutes".to_owned())
+        Err("an invocation takes at most 30 minutes".to_owned())
     }
 }
 
@@ -171,8 +169,8 @@ mod tests {
 
     #[test]
     fn durations_shares_and_sizes_have_units() {
-        let found = ["60ms", "1.2s", "500us", "500 µs", "0ms", "1min"].map(|text| duration(text).unwrap());
-        assert_eq!(found, [60.0, 1_200.0, 0.5, 0.5, 0.0, 60_000.0]);
+        let found = ["60ms", "1.2s", "500us", "500 µs", "0ms", "30min"].map(|text| duration(text).unwrap());
+        assert_eq!(found, [60.0, 1_200.0, 0.5, 0.5, 0.0, 1_800_000.0]);
         assert_eq!(["5%", "5", "0.5 %", "100%"].map(|text| share(text).unwrap()), [0.05, 0.05, 0.005, 1.0]);
         assert_eq!(["800B", "20KB", "1.5MB", "1KiB"].map(|text| bytes(text).unwrap()), [800.0, 20e3, 1.5e6, 1024.0]);
         assert_eq!(span("24h").unwrap(), 86_400e3);
@@ -208,7 +206,7 @@ mod tests {
         ] {
             assert!(rate(text).is_err(), "{text}: {:?}", rate(text));
         }
-        for text in ["60", "60m", "-1ms", "16min", "ms", "1e999s", "NaNms"] {
+        for text in ["60", "60m", "-1ms", "31min", "ms", "1e999s", "NaNms"] {
             assert!(duration(text).is_err(), "{text}");
         }
         assert!(["101%", "-1%", "5%%", "%"].iter().all(|text| share(text).is_err()));
@@ -220,7 +218,7 @@ mod tests {
         #[test]
         fn any_text_gives_a_number_in_range_or_an_error(text in "\\PC*|[0-9.,_eE+-]{0,8}[a-zA-Z/%µ]{0,5}") {
             prop_assert!(rate(&text).map_or(true, |number| (0.0..=MAX_REQUESTS).contains(&number)));
-            prop_assert!(duration(&text).map_or(true, |number| (0.0..=MAX_DURATION).contains(&number)));
+            prop_assert!(duration(&text).map_or(true, |number| (0.0..=MAX_INVOCATION).contains(&number)));
             prop_assert!(share(&text).map_or(true, |number| (0.0..=1.0).contains(&number)));
             prop_assert!(bytes(&text).map_or(true, |number| (0.0..=MAX_BYTES).contains(&number)));
             prop_assert!(span(&text).map_or(true, |number| number > 0.0 && number.is_finite()));

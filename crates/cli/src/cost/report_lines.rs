@@ -1,13 +1,14 @@
-//! Finds what Lambda reports about invocations in the bytes of a log: its `REPORT` lines, and the events `platform.report` of its JSON
+//! Finds what Lambda reports about invocations in the text between the records of a log: its `REPORT` lines, and the events `platform.report` of its JSON
 //! format. Both may be in a string of JSON, as exports have them.
 //!
-//! Any bytes are a log. A report that is cut off or has no billed time is ignored.
+//! The caller leaves out our records: a client could write a report into a path. Any bytes are a log. A report that is cut off or has no billed time is ignored.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
 
 use memchr::memmem;
+
+use super::usage::MAX_INVOCATION;
 
 const LINE: &[u8] = b"REPORT RequestId:";
 const EVENT: &[u8] = b"platform.report";
@@ -33,22 +34,9 @@ pub(super) struct Reports {
     buffer: Vec<u8>,
 }
 
-/// A reader that lets the reports see what passes.
-pub(super) struct Tee<'t, R> {
-    pub(super) from: R,
-    pub(super) reports: &'t mut Reports,
-}
-
-impl<R: Read> Read for Tee<'_, R> {
-    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.from.read(to)?;
-        self.reports.push(to.get(..length).unwrap_or_default());
-        Ok(length)
-    }
-}
-
 impl Reports {
-    fn push(&mut self, bytes: &[u8]) {
+    /// Takes the next text.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= CHUNK {
             self.search(false);
@@ -122,7 +110,7 @@ impl<'t> Report<'t> {
     }
 
     fn new(id: &'t str, value: impl Fn(&str) -> Option<f64>, [billed, memory, init]: [&str; 3]) -> Option<Self> {
-        let is_plausible = |ms: &f64| *ms <= 900_000.0 * 2.0;
+        let is_plausible = |ms: &f64| *ms <= MAX_INVOCATION * 2.0;
         let report = Report {
             id,
             billed_ms: value(billed).filter(is_plausible)?,
@@ -152,7 +140,7 @@ mod tests {
     fn sums(log: &[u8], piece: usize) -> (u64, u64, f64, f64, Option<f64>) {
         let mut reports = Reports::default();
         for bytes in log.chunks(piece) {
-            Tee { from: bytes, reports: &mut reports }.read_to_end(&mut Vec::new()).unwrap();
+            reports.push(bytes);
         }
         reports.end();
         (reports.count, reports.cold_starts, reports.init_ms, reports.billed_ms, reports.memory_mb)

@@ -164,10 +164,16 @@ fn reports_of_lambda_replace_what_they_contain() {
     let usage = Usage { measured, copies: 0.1, ..ten_million() };
     is(usd(&usage, "Lambda requests"), 10.1 * 0.20);
     is(usd(&usage, "Lambda duration"), 10.1e6 * 0.07 * 0.125 * 0.0000166667);
-    for name in ["Cold starts", "Health checks", "Shadow requests"] {
+    for name in ["Cold starts", "Shadow requests"] {
         is(usd(&usage, name), 0.0);
     }
-    is(usd(&usage, "Lambda's log lines"), 10.1 * 0.260 * 0.50);
+    // They do not grow with the traffic, and are not measured.
+    is(usd(&usage, "Health checks"), usd(&ten_million(), "Health checks"));
+    is(usd(&usage.with_requests(1.0), "Health checks"), usd(&usage, "Health checks"));
+    is(usd(&usage, "Lambda's log lines"), 10.1876 * 0.260 * 0.50);
+    // Copies that were not sent have a line as well.
+    let unsent = Usage { comparisons: Some(0.3), ..usage.clone() };
+    is(usd(&unsent, "Comparison log"), 3.0 * usd(&usage, "Comparison log"));
     assert!(usd(&usage, "Comparison log") > 0.0);
 }
 
@@ -196,6 +202,11 @@ fn nginx_costs_what_one_calculates_by_hand() {
     is(usual.usd, 730.0 * 0.04048 + 1_460.0 * 0.004445 + 1_460.0 * 0.005 + 2.5 * 0.50 + units);
     is(micro.usd, 1_460.0 * 0.0084 + 16.0 * 0.08 + units);
     is(small.usd, 1_460.0 * 0.0168 + 40.0 * 0.08 + 1_460.0 * 0.005 + 2.5 * 0.50 + units);
+    // Through a NAT gateway goes what has no public address.
+    let [way, public, ..] =
+        <[_; 4]>::try_from(alternatives(&Usage { network: Network::Nat, ..usage.clone() })).unwrap();
+    is(way.usd, fargate.usd + 226.0 * 0.045);
+    is(public.usd, usual.usd);
     // Without a load balancer, NGINX needs one.
     let url = Usage { front: Front::FunctionUrl, ..usage };
     is(alternatives(&url)[0].usd, fargate.usd + 730.0 * 0.0225);
@@ -216,6 +227,16 @@ fn both_cost_the_same_at_the_break_even_point() {
             assert!((ours - theirs).abs() < 0.01 && less < more, "{ours} {theirs} {less} {more}");
         }
     }
+    // Twenty dashboards cost more than NGINX for few requests, and less than its load balancer for many large responses.
+    let large = Usage { front: Front::FunctionUrl, dashboards: 20.0, response_bytes: 2e6, ..Usage::new(10e6, 5.0) };
+    for (number, other) in alternatives(&large).iter().enumerate() {
+        let BreakEven::Above(requests) = other.break_even else { panic!("{other:?}") };
+        for (factor, is_cheaper) in [(0.99, false), (1.01, true), (100.0, true)] {
+            let usage = large.with_requests(requests * factor);
+            assert_eq!(Estimate::of(&usage).usd < alternatives(&usage)[number].usd, is_cheaper, "{requests} {factor}");
+        }
+    }
+    assert!(printed(&large).contains("   above "), "{}", printed(&large));
     // 1,000 metrics cost more than any of them from the first request; a service that only Crossfade saves never does.
     let dear = Usage { metrics: 1_000.0, ..ten_million() };
     assert!(alternatives(&dear).iter().all(|other| other.break_even == BreakEven::Never));
@@ -243,7 +264,7 @@ fn any_number() -> impl Strategy<Value = f64> {
 }
 
 fn usages(number: impl Strategy<Value = f64>) -> impl Strategy<Value = Usage> {
-    (prop::collection::vec(number, 24), 0..5_usize, 0..4_usize, 0..3_usize, 0..3_usize, any::<[bool; 4]>()).prop_map(
+    (prop::collection::vec(number, 25), 0..5_usize, 0..4_usize, 0..3_usize, 0..3_usize, any::<[bool; 4]>()).prop_map(
         |(numbers, front, live, network, region, [arm, measured, environments, free_tier])| {
             let mut numbers = numbers.into_iter();
             let mut next = || numbers.next().unwrap_or_default();
@@ -259,6 +280,7 @@ fn usages(number: impl Strategy<Value = f64>) -> impl Strategy<Value = Usage> {
                 measured: measured.then(|| Measured { invocations_per_request: next(), billed_ms: next() }),
                 copies: next(),
                 copy_ms: next(),
+                comparisons: if live == 1 { None } else { Some(next()) },
                 comparison_line: next(),
                 health_check_seconds: Some(next()),
                 request_bytes: next(),

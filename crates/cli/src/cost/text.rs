@@ -45,6 +45,8 @@ pub(crate) fn text(estimate: &Estimate, alternatives: &[Alternative], context: &
         let until = match break_even {
             BreakEven::Never => "at no number of requests".to_owned(),
             BreakEven::At(requests) => format!("below {} requests per month", rounded(*requests)),
+            BreakEven::Above(requests) => format!("above {} requests per month", rounded(*requests)),
+            BreakEven::Between(from, to) => format!("from {} to {} requests per month", rounded(*from), rounded(*to)),
             BreakEven::Always => "at any number of requests".to_owned(),
         };
         let _ = writeln!(text, "  {name:<48} {:>12}   {until}", usd(*cost));
@@ -145,14 +147,15 @@ pub(crate) fn amount(number: f64) -> String {
 
 /// A number of requests as a person says it: `31 million`.
 pub(crate) fn rounded(number: f64) -> String {
-    let (unit, name) = match number {
-        _ if number >= 1e9 => (1e9, " billion"),
-        _ if number >= 1e6 => (1e6, " million"),
-        _ if number >= 1e3 => (1e3, ",000"),
-        _ => (1.0, ""),
+    let units = [(1.0, ""), (1e3, ",000"), (1e6, " million"), (1e9, " billion")];
+    let text = |unit: f64| {
+        let number = number / unit;
+        if number < 9.95 && unit > 1e3 { format!("{number:.1}") } else { format!("{number:.0}") }
     };
-    let number = number / unit;
-    if number < 10.0 && unit > 1e3 { format!("{number:.1}{name}") } else { format!("{number:.0}{name}") }
+    // A number of which the printed digits are 1,000 needs the next unit.
+    let fits = |(unit, _): &&(f64, &str)| number / unit < 999.5;
+    let (unit, name) = units.iter().find(fits).copied().unwrap_or((1e9, " billion"));
+    format!("{}{name}", text(unit))
 }
 
 #[cfg(test)]
@@ -172,6 +175,10 @@ mod tests {
         assert_eq!(
             [31.4e6, 2.26e6, 999.0, 12_345.0, 1.5e9].map(rounded),
             ["31 million", "2.3 million", "999", "12,000", "1.5 billion"]
+        );
+        assert_eq!(
+            [999.4, 999.5, 999_499.0, 999_500.0, 9.96e6, 999.6e6, 4e12, 0.0].map(rounded),
+            ["999", "1,000", "999,000", "1.0 million", "10 million", "1.0 billion", "4000 billion", "0"]
         );
     }
 }

@@ -9,6 +9,9 @@ pub(crate) const SECONDS: f64 = HOURS * 3_600.0;
 /// The most requests of a month: more than AWS serves.
 pub(crate) const MAX_REQUESTS: f64 = 1e18;
 
+/// The longest time of an invocation, in milliseconds (`Function::MAX_TIMEOUT` of the emulator).
+pub(crate) const MAX_INVOCATION: f64 = 1_800_000.0;
+
 /// Bytes of an access line without a failure (deploy/serverless/README.md).
 pub(crate) const ACCESS_LINE: f64 = 370.0;
 
@@ -70,7 +73,8 @@ pub(crate) enum Network {
     Private,
 }
 
-/// Invocations as the `REPORT` lines of a log have them. They contain cold starts, shadow requests and health checks.
+/// Invocations as the `REPORT` lines of a log have them. They contain cold starts and shadow requests, but no
+/// health checks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Measured {
     /// Invocations for each request of a client.
@@ -94,12 +98,14 @@ pub(crate) struct Usage {
     pub(crate) cold_starts: f64,
     /// Time of a start, which is billed.
     pub(crate) init_ms: f64,
-    /// Replaces duration, cold starts, the time of shadow requests and health checks.
+    /// Replaces duration, cold starts and the time of shadow requests.
     pub(crate) measured: Option<Measured>,
     /// Copies for each request.
     pub(crate) copies: f64,
     /// Time that a copy adds to an invocation.
     pub(crate) copy_ms: f64,
+    /// Comparison lines for each request; `None` for one of each copy.
+    pub(crate) comparisons: Option<f64>,
     pub(crate) comparison_line: f64,
     /// Seconds between health checks of a load balancer; `None` without any.
     pub(crate) health_check_seconds: Option<f64>,
@@ -144,6 +150,7 @@ impl Usage {
             measured: None,
             copies: 0.0,
             copy_ms: duration_ms,
+            comparisons: None,
             comparison_line: COMPARISON_LINE,
             health_check_seconds: Some(30.0),
             request_bytes: 1e3,
@@ -176,10 +183,12 @@ impl Usage {
         self.requests * self.measured.map_or(1.0, |measured| measured.invocations_per_request)
     }
 
-    /// Health checks in addition to these.
+    /// Health checks in addition to these. They do not depend on the traffic.
     pub(crate) fn health_checks(&self) -> f64 {
-        let is_extra = self.front == Front::Alb && self.measured.is_none();
-        self.health_check_seconds.filter(|seconds| is_extra && *seconds > 0.0).map_or(0.0, |seconds| SECONDS / seconds)
+        let has_checks = self.front == Front::Alb;
+        self.health_check_seconds
+            .filter(|seconds| has_checks && *seconds > 0.0)
+            .map_or(0.0, |seconds| SECONDS / seconds)
     }
 
     /// Billed milliseconds of an invocation.

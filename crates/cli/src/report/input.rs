@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crossfade_journal::AccessRecord;
 use crossfade_journal::comparison::Record;
-use crossfade_parity::{Logged, RecordFinder, Skipped};
+use crossfade_parity::{Logged, Part, RecordFinder, Skipped};
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 
@@ -88,11 +88,31 @@ impl Logs {
 
     /// The same for the content of a log. Returns the number of its records; messages use `name` for it.
     pub(crate) fn read<S: Sought>(&mut self, name: &str, log: impl Read, each: &mut impl FnMut(S)) -> Result<u64> {
+        self.read_parts(name, log, &mut |part| {
+            if let Part::Record(record, _) = part {
+                each(record);
+            }
+        })
+    }
+
+    /// The same with the text between records.
+    pub(crate) fn read_parts<S: Sought>(
+        &mut self,
+        name: &str,
+        log: impl Read,
+        each: &mut impl FnMut(Part<'_, S>),
+    ) -> Result<u64> {
         let mut records = 0;
         let Logs { unreadable, repeated, known, .. } = self;
-        let read = read_plain(name, decompressed(log)?, unreadable, &mut |record: S| {
-            records += 1;
-            if known.is_new(&record) { each(record) } else { *repeated += 1 }
+        let read = read_plain_parts(name, decompressed(log)?, unreadable, &mut |part: Part<'_, S>| {
+            if let Part::Record(record, _) = &part {
+                records += 1;
+                if !known.is_new(record) {
+                    *repeated += 1;
+                    return;
+                }
+            }
+            each(part);
         });
         known.end_log();
         read.map(|()| records)
@@ -282,9 +302,22 @@ impl Logged for Entry {
 
 pub(crate) fn read_plain<S: Sought>(
     name: &str,
-    mut log: impl BufRead,
+    log: impl BufRead,
     unreadable: &mut Unreadable,
     each: &mut impl FnMut(S),
+) -> Result<()> {
+    read_plain_parts(name, log, unreadable, &mut |part| {
+        if let Part::Record(record, _) = part {
+            each(record);
+        }
+    })
+}
+
+fn read_plain_parts<S: Sought>(
+    name: &str,
+    mut log: impl BufRead,
+    unreadable: &mut Unreadable,
+    each: &mut impl FnMut(Part<'_, S>),
 ) -> Result<()> {
     let mut finder = RecordFinder::default();
     loop {
@@ -295,11 +328,11 @@ pub(crate) fn read_plain<S: Sought>(
         if bytes.is_empty() {
             break;
         }
-        finder.push(bytes, &mut *each);
+        finder.push_parts(bytes, &mut *each);
         let length = bytes.len();
         log.consume(length);
     }
-    unreadable.add(name, finder.finish(each));
+    unreadable.add(name, finder.finish_parts(each));
     Ok(())
 }
 

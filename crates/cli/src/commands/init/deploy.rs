@@ -187,7 +187,16 @@ pub(super) fn run(tool: Tool, output: Option<&Path>, force: bool) -> Result<Verd
     let is_current = |(file, text): &&(PathBuf, String)| fs::read(file).is_ok_and(|present| present == text.as_bytes());
     let wanted: Vec<_> = files.iter().filter(|file| !is_current(file)).collect();
     // Before anything is written.
-    let changed: Vec<_> = wanted.iter().filter(|(file, _)| file.exists()).collect();
+    if let Some((file, _)) = wanted.iter().find(|(file, _)| file.is_dir()) {
+        bail!("`{}` is a folder, not a file\n  hint: name another folder with `--output`", file.display());
+    }
+    let parents =
+        wanted.iter().flat_map(|(file, _)| file.ancestors().skip(1).take_while(|parent| parent.starts_with(&folder)));
+    if let Some(parent) = parents.into_iter().find(|parent| fs::symlink_metadata(parent).is_ok() && !parent.is_dir()) {
+        bail!("`{}` is a file, not a folder\n  hint: name another folder with `--output`", parent.display());
+    }
+    // A link that leads nowhere is something of the user's as well.
+    let changed: Vec<_> = wanted.iter().filter(|(file, _)| fs::symlink_metadata(file).is_ok()).collect();
     if let ([(first, _), rest @ ..], false) = (&changed[..], force) {
         let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
         bail!(
@@ -203,6 +212,7 @@ pub(super) fn run(tool: Tool, output: Option<&Path>, force: bool) -> Result<Verd
     let shown = folder.display().to_string();
     say(&match wanted.len() {
         0 => format!("`{shown}` has all {} files already", files.len()),
+        1 => format!("wrote 1 file to `{shown}`"),
         count => format!("wrote {count} files to `{shown}`"),
     });
     let readme = folder.join("README.md").display().to_string();
