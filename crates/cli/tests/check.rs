@@ -100,9 +100,10 @@ fn metrics_have_a_number_and_a_price() {
         )
     };
     for (metrics, count, usd) in [
-        ("true", 18, "5.40"),
+        // With the version of a live state.
+        ("true", 18 + 1, "5.70"),
         // All, a route with a mirror, a redirect, the default.
-        ("{ routes: true }", 18 + 18 + 5 + 15, "16.80"),
+        ("{ routes: true }", 18 + 1 + 18 + 5 + 15, "17.10"),
     ] {
         let text = told(&check(&config(metrics), &[]), 0);
         let expected =
@@ -114,7 +115,7 @@ fn metrics_have_a_number_and_a_price() {
     assert!(!told(&check(&config("false"), &[]), 0).contains("USD"));
     let text = told(&check(&config("true\naccessLog: false"), &["--deny-warnings"]), 1);
     assert!(text.contains("crossfade.yaml:7:10: warning: `metrics`: with `accessLog: false` there are no"), "{text}");
-    assert!(text.ends_with("\ncrossfade.yaml: 1 warning, at most 18 metrics, 5.40 USD a month\n"), "{text}");
+    assert!(text.ends_with("\ncrossfade.yaml: 1 warning, at most 19 metrics, 5.70 USD a month\n"), "{text}");
 }
 
 #[test]
