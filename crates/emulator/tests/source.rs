@@ -154,6 +154,7 @@ fn other_files_say_what_they_are() {
         ),
         ("plan", "PK\u{3}\u{4}", terraform, "a ZIP archive", "terraform show -json plan"),
         ("a.json", "{\"@level\": \"info\", \"@message\": \"x\"}", terraform, "the log of", "terraform show -json"),
+        ("a.json", "{\"@level\":\"info\"}\n{\"@level\":\"info\"}\n", terraform, "the log of", "terraform show -json"),
         ("a.yml", "Resources: {}", terraform, "a CloudFormation template", "`--template`"),
         ("a.yml", "apiVersion: v1\nkind: Ingress", template, "a manifest of Kubernetes", "describe-rules"),
         ("a.yml", "services: {}", serverless, "a file of Docker Compose", "describe-rules"),

@@ -173,7 +173,10 @@ fn by_bytes(bytes: &[u8], expected: Kind) -> Option<(&'static str, &'static str)
     let unpack = if is_plan { TERRAFORM_SHOW } else { "unpack it, and name the file in it" };
     let page = "download the file itself, not the page that shows it";
     let json = "run it with `--output json`";
+    let show = if expected == Kind::Configuration { STARTER } else { TERRAFORM_SHOW };
     let known = [
+        // One event a line, which is no document.
+        ("{\"@level\"", "the log of `terraform plan -json`", show),
         ("PK\u{3}\u{4}", "a ZIP archive", unpack),
         ("<!doctype html", "a web page (HTML)", page),
         ("<html", "a web page (HTML)", page),

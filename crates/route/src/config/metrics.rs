@@ -24,7 +24,8 @@ pub(super) fn read<'r>(
     let namespace = namespace.and_then(|node| {
         let namespace = node.text(diagnostics)?;
         if !Metrics::is_namespace(namespace) {
-            let hint = "write letters, digits, spaces and `. - _ / # :`, and not `AWS/` or `:` at the beginning";
+            let hint =
+                "write up to 255 letters, digits, spaces and `. - _ / # :`, and not `AWS/` or `:` at the beginning";
             node.error(diagnostics, format!("`{}` is not a namespace of CloudWatch", node.shown()), Some(hint.into()));
         }
         Some(namespace.to_owned())

@@ -33,6 +33,9 @@ const NOT_READ: [&str; 7] = [
     "awscc_elasticloadbalancingv2_",
 ];
 
+/// The kind of target groups.
+const GROUP: &str = "aws_lb_target_group";
+
 const APPLY: &str = "read the state after `terraform apply`, with `terraform show -json`";
 
 /// An instance of a resource.
@@ -424,7 +427,15 @@ impl Terraform<'_> {
                 .and_then(|it| self.resources.get(it))
             {
                 Some(listener) => listener.id().to_owned(),
-                None => self.references.written(resource, &["listener_arn"]),
+                None => {
+                    let (written, _) = self.references.written(resource, &["listener_arn"], "aws_lb_listener");
+                    let is_new = draft.listeners.iter().all(|known| known.id != written);
+                    if is_new && !draft.listeners.is_empty() {
+                        let message = format!("the file does not say its listener: `{}`", excerpt(&written));
+                        draft.findings.warning_with_hint(place, message, "it gets a listener of its own");
+                    }
+                    written
+                }
             },
         };
         let conditions = shapes::conditions(&mut draft.findings, &resource.values);
@@ -452,7 +463,13 @@ impl Terraform<'_> {
                 shapes::blocks(action.get("forward")).first().map(|it| shapes::blocks(it.get("target_group")));
             let path = [block, &number, "forward", "0", "target_group"];
             let expressions = self.references.expression(resource, &path).map_or(&[][..], Node::items);
-            let order = shapes::order(targets.unwrap_or_default(), expressions);
+            let arns: Vec<String> = expressions
+                .iter()
+                .take(shapes::MOST_TARGETS)
+                .zip(0..)
+                .map(|it| self.arn_of(resource, &path, it))
+                .collect();
+            let order = shapes::order(targets.unwrap_or_default(), expressions, &arns);
             list.push(shapes::action(action, |node, path| {
                 let mut path: Vec<String> =
                     [block, &number].iter().chain(path).map(|step| (*step).to_owned()).collect();
@@ -460,28 +477,46 @@ impl Terraform<'_> {
                 if let Some(at) = path.get_mut(5)
                     && expressions.len() > 1
                 {
-                    match at.parse().ok().and_then(|at: usize| order.get(at).copied().flatten()) {
-                        Some(own) => *at = own.to_string(),
-                        None => {
-                            let message = "the plan does not say which target group has which weight; the order of the configuration is assumed";
-                            draft.findings.warning_with_hint(&node.place, message, APPLY);
-                        }
+                    let own = at.parse().ok().and_then(|at: usize| order.get(at));
+                    if own.is_none_or(|own| own.is_guess) {
+                        let message = "the plan does not say which target group has which weight; the order of the configuration is assumed";
+                        draft.findings.warning_with_hint(&node.place, message, APPLY);
+                    }
+                    if let Some(own) = own {
+                        *at = own.number.to_string();
                     }
                 }
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                Node::quoted(node.place, self.group_of(resource, node, &path))
+                let (id, is_choice) = self.group_of(resource, node, &path);
+                if is_choice && !draft.group_ids.contains(&id) {
+                    draft.group(&id);
+                    let message = format!("the plan does not say which target group it is: `{}`", excerpt(&id));
+                    draft.findings.warning_with_hint(&node.place, message, APPLY);
+                }
+                Node::quoted(node.place, id)
             }));
         }
         Node::new(resource.place, Value::List(list))
     }
 
-    /// Returns the id of the target group that a block names.
-    fn group_of(&self, resource: &Resource, block: &Node, path: &[&str]) -> String {
+    /// Returns the ARN that the expression of a target group has or refers to, by its number; empty if it is not known.
+    fn arn_of(&self, resource: &Resource, path: &[&str], (expression, number): (&Node, usize)) -> String {
+        if let Some(arn) = expression.at(&["arn", "constant_value"]).and_then(Node::as_text) {
+            return arn.to_owned();
+        }
+        let number = number.to_string();
+        let path: Vec<&str> = path.iter().copied().chain([number.as_str(), "arn"]).collect();
+        let group = self.resolved(resource, &path, GROUP).and_then(|it| self.resources.get(it));
+        group.and_then(|group| group.text("arn")).unwrap_or_default().to_owned()
+    }
+
+    /// Returns the id of the target group that a block names, and whether it is a choice of several.
+    fn group_of(&self, resource: &Resource, block: &Node, path: &[&str]) -> (String, bool) {
         match block.get("target_group_arn").and_then(Node::as_text).filter(|arn| !arn.is_empty()) {
-            Some(arn) => arn.to_owned(),
-            None => match self.resolved(resource, path, "aws_lb_target_group").and_then(|it| self.resources.get(it)) {
-                Some(group) => group.id().to_owned(),
-                None => self.references.written(resource, path),
+            Some(arn) => (arn.to_owned(), false),
+            None => match self.resolved(resource, path, GROUP).and_then(|it| self.resources.get(it)) {
+                Some(group) => (group.id().to_owned(), false),
+                None => self.references.written(resource, path, GROUP),
             },
         }
     }

@@ -80,10 +80,25 @@ impl<'d> References<'d> {
         self.only.get(kind).copied().flatten()
     }
 
-    /// Returns the text of the first reference of an expression, as a name for what it refers to.
-    pub(super) fn written(&self, resource: &Resource, path: &[&str]) -> String {
-        let first = self.names(resource, path).and_then(|names| names.first().copied());
-        first.map_or_else(|| format!("{} of {}", path.join("."), resource.address), str::to_owned)
+    /// Returns a name for what an expression refers to, and whether it is a choice of several resources of the kind: their
+    /// addresses, or else the text of its first reference.
+    pub(super) fn written(&self, resource: &Resource, path: &[&str], kind: &str) -> (String, bool) {
+        let names = self.names(resource, path).unwrap_or_default();
+        let mut addresses: Vec<String> = Vec::new();
+        for name in names.iter().take(MAX_STEPS).filter(|name| !is_repeated(name, &names)) {
+            let parts = parts(name);
+            let length = if parts.first() == Some(&"data") { 3 } else { 2 };
+            let Some([.., of_kind, _]) = parts.get(..length) else { continue };
+            let address = parts.get(..length).unwrap_or_default().join(".");
+            if of_kind.replacen("aws_alb", "aws_lb", 1) == kind && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        match (&addresses[..], names.first()) {
+            ([], Some(first)) => ((*first).to_owned(), false),
+            ([], None) => (format!("{} of {}", path.join("."), resource.address), false),
+            _ => (addresses.join(" or "), addresses.len() > 1),
+        }
     }
 
     fn configured(&self, resource: &Resource) -> Option<&'d Node> {
@@ -127,6 +142,7 @@ impl<'d> References<'d> {
                 ["var", variable, ..] => self.argument(&scope.module, variable),
                 ["module", call, output, ..] => self.output(&scope.module, call, output),
                 ["each", "value", ..] => scope.each.map(|each| (each, Scope { each: None, ..scope.clone() })),
+                _ if is_repeated(name, names) => None,
                 ["data", of_kind, own, ..] => {
                     found.extend(self.instance(scope, "data.", (of_kind, own), kind, resources));
                     None
@@ -194,6 +210,12 @@ fn names_another_resource(names: &[&str], kind: &str) -> bool {
     let is_resource = |name: &&str| name.starts_with("aws") || name.starts_with("data.aws");
     let is_of_kind = |name: &&str| name.replacen("aws_alb", "aws_lb", 1).contains(&format!("{kind}."));
     names.iter().any(is_resource) && !names.iter().any(is_of_kind)
+}
+
+/// Returns whether another reference says the same with a key: those of `x[0].arn` are `x[0].arn`, `x[0]` and `x`.
+fn is_repeated(name: &str, names: &[&str]) -> bool {
+    let is_variable = ["var.", "module.", "each."].iter().any(|start| name.starts_with(start));
+    !is_variable && names.iter().any(|other| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('[')))
 }
 
 fn references(expression: &Node) -> Vec<&str> {

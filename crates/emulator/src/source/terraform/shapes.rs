@@ -31,7 +31,7 @@ const LOAD_BALANCER: [(&str, &str); 9] = [
 ];
 
 /// More target groups than any rule has: ALB allows 5.
-const MOST_TARGETS: usize = 100;
+pub(super) const MOST_TARGETS: usize = 100;
 
 /// The blocks of one kind: a list, or a single one.
 pub(super) fn blocks(node: Option<&Node>) -> &[Node] {
@@ -179,29 +179,53 @@ fn forward_config(forward: &Node, group: &mut impl FnMut(&Node, &[&str]) -> Node
     map(forward.place, members)
 }
 
-/// For each target group of a `forward`, the number of its expression: a plan has them sorted, as a set. Their weights tell them
-/// apart, if these are constants. `None` if it cannot be known.
-pub(super) fn order(planned: &[Node], expressions: &[Node]) -> Vec<Option<usize>> {
-    let weight = |node: &Node| node.get("weight").and_then(Node::as_text).map(str::to_owned);
+/// The expression of a planned target group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) number: usize,
+    /// Another one may have its weight.
+    pub(super) is_guess: bool,
+}
+
+/// For each target group of a `forward`, its expression: a plan has them sorted, as a set. `arns` has what the expressions refer
+/// to. Known ARNs tell them apart, and weights that are constants; the others follow in the order of the configuration, each once.
+pub(super) fn order(planned: &[Node], expressions: &[Node], arns: &[String]) -> Vec<Own> {
+    // The provider plans an omitted weight as 1.
+    let weight = |node: Option<&Node>| match node {
+        Some(node) if !node.is_null() => node.as_text().map(str::to_owned),
+        _ => Some("1".to_owned()),
+    };
     let constant = |node: &Node| match node.get("weight") {
-        Some(weight) => weight.get("constant_value").and_then(Node::as_text).map(str::to_owned),
-        None => Some("null".to_owned()),
+        Some(weight_of) => weight_of.get("constant_value").and_then(|value| weight(Some(value))),
+        None => weight(None),
     };
     if planned.len() > MOST_TARGETS || expressions.len() > MOST_TARGETS {
         return Vec::new();
     }
     let mut free: Vec<usize> = (0..expressions.len()).collect();
-    let mut found: Vec<Option<usize>> = Vec::new();
-    for target in planned {
-        let weight = weight(target).unwrap_or_else(|| "null".to_owned());
-        let at = free.iter().position(|it| expressions.get(*it).and_then(constant).as_ref() == Some(&weight));
-        found.push(at.map(|at| free.swap_remove(at)));
+    let mut numbers: Vec<Option<usize>> = vec![None; planned.len()];
+    for (target, number) in planned.iter().zip(&mut numbers) {
+        let arn = target.get("arn").and_then(Node::as_text).filter(|arn| !arn.is_empty());
+        let at = free.iter().position(|it| arn.is_some() && arns.get(*it).map(String::as_str) == arn);
+        *number = at.map(|at| free.remove(at));
     }
-    // What is left, if it is one.
-    if let ([last], 1) = (&free[..], found.iter().filter(|it| it.is_none()).count()) {
-        found.iter_mut().filter(|it| it.is_none()).for_each(|it| *it = Some(*last));
+    for (target, number) in planned.iter().zip(&mut numbers).filter(|(_, number)| number.is_none()) {
+        let weight = weight(target.get("weight"));
+        let is_own = |it: &usize| weight.is_some() && expressions.get(*it).and_then(constant) == weight;
+        *number = free.iter().position(is_own).map(|at| free.remove(at));
     }
-    found
+    let left = planned.iter().zip(&numbers).filter(|(_, number)| number.is_none());
+    let mut left: Vec<_> = left.map(|(target, _)| weight(target.get("weight"))).collect();
+    let is_clear = left.len() == free.len();
+    left.dedup();
+    // Those with one weight are interchangeable.
+    let is_guess = !is_clear || left.len() > 1;
+    let mut free = free.into_iter();
+    let own = numbers.into_iter().enumerate().map(|(at, number)| match number {
+        Some(number) => Own { number, is_guess: false },
+        None => Own { number: free.next().unwrap_or(at), is_guess },
+    });
+    own.collect()
 }
 
 /// The attribute is `arn` here and `target_group_arn` in a simple action.
