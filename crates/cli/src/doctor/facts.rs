@@ -51,7 +51,7 @@ pub(crate) struct Deployed {
     pub(crate) policies: Known<BTreeMap<String, Vec<Statement>>>,
     /// `None` if there is no such log group.
     pub(crate) log_group: Known<Option<LogGroup>>,
-    /// Those that watch the function, its target groups or its log.
+    /// All of the region.
     pub(crate) alarms: Known<Vec<Alarm>>,
     /// `None` if the function has no `CROSSFADE_LIVE`.
     pub(crate) live: Known<Option<Live>>,
@@ -143,6 +143,9 @@ pub(crate) struct LogGroup {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alarm {
     pub(crate) name: String,
+    pub(crate) arn: String,
+    /// It watches the function, its target groups or its log.
+    pub(crate) is_own: bool,
     pub(crate) are_actions_enabled: bool,
     /// Those for `ALARM`, of the alarm itself and of composite alarms that contain it.
     pub(crate) has_actions: bool,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use aws_config::SdkConfig;
-use aws_sdk_cloudwatch::types::AlarmType;
+use aws_sdk_cloudwatch::types::{AlarmType, LogAlarm, MetricAlarm};
 use aws_sdk_elasticloadbalancingv2 as elb;
 use aws_sdk_elasticloadbalancingv2::types::{Listener as ElbListener, Rule, TargetGroup, TargetTypeEnum};
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
@@ -460,65 +460,98 @@ struct Watched<'w> {
 }
 
 impl Watched<'_> {
-    fn has_dimension(&self, name: &str, value: &str) -> bool {
+    fn has_dimension(&self, (name, value): (&str, &str)) -> bool {
         match name {
             "FunctionName" => value == self.name,
             // `targetgroup/NAME/ID`
-            "TargetGroup" => self.groups.iter().any(|group| group.arn.ends_with(value) && !value.is_empty()),
+            "TargetGroup" => self.groups.iter().any(|group| group.arn.rsplit(':').next() == Some(value)),
             "LogGroupName" => Some(value) == self.log_group,
             _ => false,
         }
     }
 
-    fn is_metric(&self, alarm: &aws_sdk_cloudwatch::types::MetricAlarm) -> bool {
-        let of_metrics =
-            alarm.metrics().iter().filter_map(|it| it.metric_stat()?.metric()).flat_map(|it| it.dimensions());
-        let has = |it: &aws_sdk_cloudwatch::types::Dimension| {
-            self.has_dimension(it.name().unwrap_or_default(), it.value().unwrap_or_default())
-        };
-        // Metrics of our own lines have the route at most, so the name of the alarm tells whose they are.
-        alarm.dimensions().iter().chain(of_metrics).any(has) || self.is_name(alarm.alarm_name())
+    fn is_metric(&self, alarm: &MetricAlarm, functions: &BTreeSet<String>) -> bool {
+        let mut named = dimensions(alarm).filter(|(name, _)| WATCHED.contains(name)).peekable();
+        match named.peek() {
+            Some(_) => named.any(|dimension| self.has_dimension(dimension)),
+            // Metrics of our own lines have the route at most, so the name of the alarm tells whose they are.
+            None => self.is_name(alarm.alarm_name().unwrap_or_default(), functions),
+        }
     }
 
-    fn is_name(&self, alarm: Option<&str>) -> bool {
-        alarm.is_some_and(|alarm| alarm.contains(self.name))
+    fn is_log(&self, alarm: &LogAlarm, functions: &BTreeSet<String>) -> bool {
+        let query = alarm.scheduled_query_configuration();
+        match query.map(|it| it.log_group_identifiers()).unwrap_or_default() {
+            [] => self.is_name(alarm.alarm_name().unwrap_or_default(), functions),
+            groups => groups.iter().any(|id| Some(log_group_of(id)) == self.log_group),
+        }
+    }
+
+    /// Returns whether an alarm's name has the function's, and not the longer one of another function.
+    fn is_name(&self, alarm: &str, functions: &BTreeSet<String>) -> bool {
+        let is_longer = |other: &&String| other.len() > self.name.len() && has_part(other, self.name);
+        has_part(alarm, self.name) && !functions.iter().filter(is_longer).any(|other| has_part(alarm, other))
     }
 }
 
+/// The dimensions that say what an alarm watches.
+const WATCHED: [&str; 3] = ["FunctionName", "TargetGroup", "LogGroupName"];
+
+/// The dimensions of an alarm and of the metrics in its expressions.
+fn dimensions(alarm: &MetricAlarm) -> impl Iterator<Item = (&str, &str)> {
+    let of_metrics = alarm.metrics().iter().filter_map(|it| it.metric_stat()?.metric()).flat_map(|it| it.dimensions());
+    let all = alarm.dimensions().iter().chain(of_metrics);
+    all.map(|it| (it.name().unwrap_or_default(), it.value().unwrap_or_default()))
+}
+
+/// The name in `arn:aws:logs:REGION:ACCOUNT:log-group:NAME:*`, or the name itself.
+fn log_group_of(id: &str) -> &str {
+    let name = id.split_once(":log-group:").map_or(id, |(_, name)| name);
+    name.strip_suffix(":*").unwrap_or(name)
+}
+
+/// Returns whether a text has a name that is not a part of a longer word.
+fn has_part(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let after = text.get(at + name.len()..).and_then(|after| after.chars().next());
+        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+    })
+}
+
+/// All alarms of the region, and whether they watch this deployment.
 async fn alarms(config: &SdkConfig, watched: &Watched<'_>) -> Known<Vec<Alarm>> {
     let client = aws_sdk_cloudwatch::Client::new(config);
     let request = client.describe_alarms();
     let request = request.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
     let mut pages = request.alarm_types(AlarmType::LogAlarm).into_paginator().send();
-    let (mut found, mut composites) = (Vec::new(), Vec::new());
+    let (mut metrics, mut logs, mut composites) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| unknown("list the alarms", "`cloudwatch:DescribeAlarms`", &error))?;
-        for alarm in page.metric_alarms().iter().filter(|alarm| watched.is_metric(alarm)) {
-            found.push(Alarm {
-                name: alarm.alarm_name().unwrap_or_default().to_owned(),
-                are_actions_enabled: alarm.actions_enabled().unwrap_or(true),
-                has_actions: !alarm.alarm_actions().is_empty(),
-                state: alarm.state_value().map(|it| it.as_str().to_owned()).unwrap_or_default(),
-                reason: aws::one_line(alarm.state_reason().unwrap_or_default()),
-            });
-        }
-        for alarm in page.log_alarms() {
-            let query = alarm.scheduled_query_configuration();
-            let groups = query.map(|it| it.log_group_identifiers()).unwrap_or_default();
-            let is_log =
-                |id: &String| watched.log_group.is_some_and(|name| id == name || id.contains(&format!(":{name}")));
-            if groups.iter().any(is_log) || watched.is_name(alarm.alarm_name()) {
-                found.push(Alarm {
-                    name: alarm.alarm_name().unwrap_or_default().to_owned(),
-                    are_actions_enabled: alarm.actions_enabled().unwrap_or(true),
-                    has_actions: !alarm.alarm_actions().is_empty(),
-                    state: alarm.state_value().map(|it| it.as_str().to_owned()).unwrap_or_default(),
-                    reason: aws::one_line(alarm.state_reason().unwrap_or_default()),
-                });
-            }
-        }
+        metrics.extend(page.metric_alarms().iter().cloned());
+        logs.extend(page.log_alarms().iter().cloned());
         composites.extend(page.composite_alarms().iter().cloned());
     }
+    let functions = metrics.iter().flat_map(dimensions).filter(|(name, _)| *name == "FunctionName");
+    let functions: BTreeSet<String> = functions.map(|(_, function)| function.to_owned()).collect();
+    // The three have the same methods, and no trait for them.
+    macro_rules! known {
+        ($alarm:expr, $is_own:expr) => {
+            Alarm {
+                name: $alarm.alarm_name().unwrap_or_default().to_owned(),
+                arn: $alarm.alarm_arn().unwrap_or_default().to_owned(),
+                is_own: $is_own,
+                are_actions_enabled: $alarm.actions_enabled().unwrap_or(true),
+                has_actions: !$alarm.alarm_actions().is_empty(),
+                state: $alarm.state_value().map(|it| it.as_str().to_owned()).unwrap_or_default(),
+                reason: aws::one_line($alarm.state_reason().unwrap_or_default()),
+            }
+        };
+    }
+    let mut found: Vec<Alarm> =
+        metrics.iter().map(|alarm| known!(alarm, watched.is_metric(alarm, &functions))).collect();
+    found.extend(logs.iter().map(|alarm| known!(alarm, watched.is_log(alarm, &functions))));
+    found.extend(composites.iter().map(|alarm| known!(alarm, false)));
     for alarm in &mut found {
         let is_in =
             |rule: &str| rule.contains(&format!("\"{0}\"", alarm.name)) || rule.contains(&format!("({})", alarm.name));
@@ -551,7 +584,38 @@ async fn live(config: &SdkConfig, function: &Function) -> Option<Live> {
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use std::collections::BTreeSet;
+
+    use super::{Watched, log_group_of, parts};
+
+    #[test]
+    fn an_alarm_belongs_to_the_function_whose_whole_name_it_has() {
+        let functions: BTreeSet<String> = ["shop", "shop-prod", "myshop"].map(str::to_owned).into();
+        let watched = Watched { name: "shop", groups: &[], log_group: None };
+        for (alarm, is_own) in [
+            ("shop", true),
+            ("shop-errors", true),
+            ("old-shop-errors", true),
+            ("shops-errors", false),
+            ("myshop-errors", false),
+            ("shop-prod-errors", false),
+            ("shop-production-errors", true),
+            ("other", false),
+        ] {
+            assert_eq!(watched.is_name(alarm, &functions), is_own, "{alarm}");
+        }
+    }
+
+    #[test]
+    fn a_log_group_is_known_by_its_name_and_its_arn() {
+        for (id, name) in [
+            ("/aws/lambda/shop", "/aws/lambda/shop"),
+            ("arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/shop", "/aws/lambda/shop"),
+            ("arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/shop-prod:*", "/aws/lambda/shop-prod"),
+        ] {
+            assert_eq!(log_group_of(id), name);
+        }
+    }
 
     #[test]
     fn a_function_is_found_by_every_form_of_its_name() {

@@ -122,6 +122,8 @@ fn allowed(source: &str) -> Statement {
 fn alarm() -> Alarm {
     Alarm {
         name: "shop-errors".to_owned(),
+        arn: "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:shop-errors".to_owned(),
+        is_own: true,
         are_actions_enabled: true,
         has_actions: true,
         state: "OK".to_owned(),
@@ -511,6 +513,27 @@ fn each_defect_has_its_finding_and_no_other() {
             &[(Warning, "alarms", "is not armed")],
         ),
         (
+            |it| it.deployed.alarms = Ok(vec![Alarm { is_own: false, state: "ALARM".into(), ..alarm() }]),
+            &[(Warning, "alarms", "no alarm")],
+        ),
+        // A rule of EventBridge acts on those that abort a migration, whatever their names.
+        (
+            |it| {
+                aborted_by(it, "modern-errors");
+                let named = Alarm { name: "modern-errors".into(), is_own: false, has_actions: false, ..alarm() };
+                it.deployed.alarms = Ok(vec![named]);
+            },
+            &[],
+        ),
+        (
+            |it| {
+                aborted_by(it, &alarm().arn);
+                let in_alarm = Alarm { is_own: false, has_actions: false, state: "ALARM".into(), ..alarm() };
+                it.deployed.alarms = Ok(vec![in_alarm]);
+            },
+            &[(Error, "alarms", "`shop-errors` is in ALARM")],
+        ),
+        (
             |it| it.deployed.alarms = Ok(vec![Alarm { has_actions: false, ..alarm() }]),
             &[(Warning, "alarms", "has no action")],
         ),
@@ -564,6 +587,13 @@ fn each_defect_has_its_finding_and_no_other() {
         assert!(is_expected, "case {number}: {expected:?}\n{seen:#?}");
         assert!(found.iter().all(|it| it.hint.is_some() || it.verdict == Verdict::NotChecked), "{found:#?}");
     }
+}
+
+/// A migration that an alarm aborts.
+fn aborted_by(facts: &mut Facts, alarm: &str) {
+    let migration = format!("{{ from: legacy, to: modern, steps: [50%, 100%], alarms: [\"{alarm}\"] }}");
+    live(facts, "s3://a/b", Ok(None));
+    facts.configuration = Ok(configuration(&format!("{CONFIGURATION}migration: {migration}\n")));
 }
 
 fn live(facts: &mut Facts, place: &str, overlay: Result<Option<Overlay>, LiveError>) {

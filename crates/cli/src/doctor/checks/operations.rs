@@ -1,6 +1,6 @@
 //! Checks of the operation: live state, log, alarms and tracing.
 
-use super::super::facts::{Facts, Known, LiveError};
+use super::super::facts::{Alarm, Facts, Known, LiveError};
 use super::super::{Judged, Outcome, Unknown, counted, crossfade, known, update};
 
 /// The present state in the place that the function reads, against the configuration.
@@ -91,7 +91,12 @@ pub(crate) fn log_group(facts: &Facts) -> Outcome {
 }
 
 pub(crate) fn alarms(facts: &Facts) -> Outcome {
+    // Those that abort a migration, by their names or ARNs.
+    let table = facts.configuration.as_ref().ok().and_then(|it| it.table.as_ref().ok());
+    let aborting = table.and_then(|table| table.plan.as_ref()).map(|plan| &plan.alarms[..]).unwrap_or_default();
+    let is_aborting = |alarm: &Alarm| aborting.iter().any(|it| *it == alarm.name || *it == alarm.arn);
     let alarms = known(&facts.deployed.alarms)?;
+    let alarms: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.is_own || is_aborting(alarm)).collect();
     if alarms.is_empty() {
         // An alarm on a target group is only found by that group.
         if let Known::Err(Unknown(reason)) = &facts.deployed.groups {
@@ -107,7 +112,9 @@ pub(crate) fn alarms(facts: &Facts) -> Outcome {
     for alarm in alarms {
         let name = &alarm.name;
         let before = judged.len();
-        if !alarm.are_actions_enabled {
+        if is_aborting(alarm) && !alarm.has_actions {
+            // A rule of EventBridge acts on its state.
+        } else if !alarm.are_actions_enabled {
             judged.push(Judged::warning(
                 format!("the alarm `{name}` is not armed: its actions are disabled"),
                 format!("`aws cloudwatch enable-alarm-actions --alarm-names {name}`"),
