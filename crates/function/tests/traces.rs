@@ -63,7 +63,7 @@ fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A back end that fails as many requests as it is told to, and keeps all of them.
+/// A back end that fails the requested number of requests, and keeps all of them.
 #[derive(Clone, Default)]
 struct Requests(Arc<Mutex<Vec<Call>>>);
 

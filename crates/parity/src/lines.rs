@@ -378,7 +378,7 @@ fn candidate(bytes: &[u8], at: usize) -> Option<Candidate<'_>> {
 }
 
 impl Candidate<'_> {
-    /// Returns whether it is text between records, as far as it is none itself.
+    /// Returns `true` for an object that belongs to the text between records, unless it turns out to be a record.
     fn is_text(&self) -> bool {
         self.wrapping.is_none() || self.kind.as_bytes() == EVENT || self.kind.starts_with(PLATFORM)
     }

@@ -35,7 +35,7 @@ pub struct Query(Vec<Command>);
 pub struct Table {
     /// Names of the columns.
     pub columns: Vec<String>,
-    /// A value for each column; `None` where there is none.
+    /// A value for each column; `None` for an empty cell.
     pub rows: Vec<Vec<Option<Value>>>,
 }
 

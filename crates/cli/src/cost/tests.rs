@@ -13,7 +13,7 @@ fn is(found: f64, expected: f64) {
     assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{found} is not {expected}");
 }
 
-/// The cost of an item; 0 if there is none.
+/// The cost of an item, or 0 without such an item.
 fn usd(usage: &Usage, name: &str) -> f64 {
     let estimate = Estimate::of(usage);
     estimate.items.iter().chain(&estimate.apart).find(|item| item.name == name).map_or(0.0, |item| item.usd)

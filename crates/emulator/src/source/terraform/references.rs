@@ -133,7 +133,7 @@ impl<'d> References<'d> {
         resources: &[Resource],
         steps: &mut usize,
     ) -> Option<usize> {
-        // A choice between two is none: the expression does not say which one it makes.
+        // An expression that chooses between two does not say which one it takes.
         let mut found = BTreeSet::new();
         for name in names {
             *steps = steps.checked_sub(1)?;
